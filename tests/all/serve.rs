@@ -8,6 +8,7 @@ use sandhog_harness::{
     until,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::TcpListener;
 
 #[test]
@@ -136,6 +137,21 @@ fn by_process_each_connection_has_a_process_of_its_own() {
     let mut client = service.client();
     let both: Vec<Who> = (0..2).map(|_| Who::of(&client.get("/who").unwrap().expect(200))).collect();
     assert_eq!(both[0].attempt, both[1].attempt);
+}
+
+/// What makes its guest yield is a timer: a thread costs more than all that it does.
+#[test]
+fn by_process_a_worker_has_one_thread() {
+    for module in [BY_PATH, BY_PATH_0_3] {
+        let service = serve(&["--isolation", "process"], module);
+        let mut client = service.client();
+        client.get("/who").unwrap().expect(200);
+        let threads = |worker| fs::read_dir(format!("/proc/{worker}/task")).map_or(0, Iterator::count);
+        let all: Vec<usize> = service.workers().into_iter().map(threads).collect();
+        // Its own at least, which lives for as long as its connection; one that is about to end has none.
+        assert!(all.contains(&1) && all.iter().all(|threads| *threads <= 1), "{module}: {all:?}");
+        client.get("/who").unwrap().expect(200);
+    }
 }
 
 /// How many attempts and instances there are among these.

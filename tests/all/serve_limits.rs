@@ -9,7 +9,10 @@ use std::thread::scope;
 
 #[test]
 fn a_request_that_takes_too_long_is_a_504() {
-    for (module, isolation) in [(BY_PATH, "instance"), (BY_PATH, "reuse"), (BY_PATH_0_3, "reuse")] {
+    let by_process = [(BY_PATH, "process"), (BY_PATH_0_3, "process")];
+    for (module, isolation) in
+        [(BY_PATH, "instance"), (BY_PATH, "reuse"), (BY_PATH_0_3, "reuse")].into_iter().chain(by_process)
+    {
         let service = serve(&["--request-timeout", "300ms", "--isolation", isolation], module);
         for target in ["/hang", "/spin"] {
             service.expect(target, 504);

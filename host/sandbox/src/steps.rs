@@ -108,8 +108,13 @@ pub static WORKER: [Step<WorkerContext>; 9] = [
     Step {
         name: "timer",
         wall: None,
-        // A plan that limits CPU time has the kernel's limit as its backstop.
-        build: |context| context.rlimits.cpu_s.map_or(Ok(()), |_| Ok(timer::prepare_cpu()?)),
+        build: |context| {
+            if context.filter.serves_clients() {
+                timer::prepare_ticks()?;
+            }
+            // A plan that limits CPU time has the kernel's limit as its backstop.
+            context.rlimits.cpu_s.map_or(Ok(()), |_| Ok(timer::prepare_cpu()?))
+        },
     },
     Step {
         name: "limits",

@@ -10,10 +10,13 @@
 //! how long that was, and the end of its time moves. A timer that rang meanwhile is wound up again.
 //!
 //! Signals of a process that is the init of a pid namespace reach it where it has a handler: these do.
+//!
+//! A third clock ends nothing: its ticks, by the CPU time of the process, let code in a loop see that time passes.
 
 use crate::last_words;
 use std::{
     io, mem, ptr,
+    sync::OnceLock,
     sync::atomic::{AtomicI32, AtomicU64, Ordering},
     time::Duration,
 };
@@ -25,6 +28,7 @@ use std::{
 pub fn install() -> io::Result<()> {
     handle(libc::SIGALRM, on_wall as *const () as libc::sighandler_t, &[])?;
     handle(libc::SIGPROF, on_cpu as *const () as libc::sighandler_t, &[])?;
+    handle(libc::SIGVTALRM, on_tick as *const () as libc::sighandler_t, &[])?;
     // Both are pending in one that stood still: the time moves before anybody looks at it.
     handle(libc::SIGCONT, on_go_on as *const () as libc::sighandler_t, &[libc::SIGALRM])
 }
@@ -40,13 +44,37 @@ static END: AtomicU64 = AtomicU64::new(0);
 /// What timer_create(2) says: EAGAIN over that limit.
 pub fn prepare_cpu() -> io::Result<()> {
     if CPU_TIMER.load(Ordering::Relaxed) == NONE {
-        CPU_TIMER.store(cpu_timer()?, Ordering::Relaxed);
+        CPU_TIMER.store(cpu_timer(libc::SIGPROF)?, Ordering::Relaxed);
     }
     Ok(())
 }
 
+/// The same for the clock of [`start_ticks`].
+///
+/// # Errors
+/// As [`prepare_cpu`].
+pub fn prepare_ticks() -> io::Result<()> {
+    if TICK_TIMER.load(Ordering::Relaxed) == NONE {
+        TICK_TIMER.store(cpu_timer(libc::SIGVTALRM)?, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// From here on `tick` is called whenever the process has used so much CPU time, as far as the kernel's own ticks tell them apart.
+/// A process that waits has none. `tick` runs in a signal's handler, between any two instructions: it may use atomics only, which
+/// `component::server::epochs` of `sandhog-worker` upholds. Once in a process; whether there is such a clock: [`prepare_ticks`].
+pub fn start_ticks(every: Duration, tick: fn()) -> bool {
+    let timer = TICK_TIMER.load(Ordering::Relaxed);
+    timer != NONE && TICK.set(tick).is_ok() && set_cpu(timer, every, every).is_ok()
+}
+
+/// What a tick does.
+static TICK: OnceLock<fn()> = OnceLock::new();
+
 /// The timer of CPU time of this process. One thread makes it, before there are others.
 static CPU_TIMER: AtomicI32 = AtomicI32::new(NONE);
+/// The same for ticks.
+static TICK_TIMER: AtomicI32 = AtomicI32::new(NONE);
 /// Numbers of timers begin at 0.
 const NONE: KernelTimer = -1;
 
@@ -65,7 +93,7 @@ pub fn start(wall: Option<Duration>, cpu: Option<Duration>) -> io::Result<Runnin
     if let Some(cpu) = cpu {
         prepare_cpu()?;
         let timer = CPU_TIMER.load(Ordering::Relaxed);
-        set_cpu(timer, at_once_at_least(cpu))?;
+        set_cpu(timer, at_once_at_least(cpu), Duration::ZERO)?;
         running.cpu = Some(timer);
     }
     Ok(running)
@@ -96,7 +124,7 @@ impl Drop for Running {
             let _ = set(libc::ITIMER_REAL, Duration::ZERO);
         }
         if let Some(timer) = self.cpu {
-            let _ = set_cpu(timer, Duration::ZERO);
+            let _ = set_cpu(timer, Duration::ZERO, Duration::ZERO);
         }
     }
 }
@@ -140,6 +168,12 @@ extern "C" fn on_cpu(_: libc::c_int, _: *const libc::siginfo_t, _: *const libc::
     last_words::out_of_cpu();
 }
 
+extern "C" fn on_tick(_: libc::c_int, _: *const libc::siginfo_t, _: *const libc::c_void) {
+    if let Some(tick) = TICK.get() {
+        tick();
+    }
+}
+
 /// While the handler runs, `blocked` wait.
 fn handle(signal: libc::c_int, handler: libc::sighandler_t, blocked: &[libc::c_int]) -> io::Result<()> {
     // SAFETY: `sigaction` is plain data for which all zeros is a valid value: no flags, empty mask, default handler.
@@ -166,12 +200,12 @@ fn set(timer: libc::c_int, after: Duration) -> io::Result<()> {
 /// The kernel's own number of a timer, `__kernel_timer_t`.
 type KernelTimer = libc::c_int;
 
-/// A timer on what this process's threads use together. It goes with the process, and no fork inherits it.
-fn cpu_timer() -> io::Result<KernelTimer> {
+/// A timer on what this process's threads use together, and its signal. It goes with the process, and no fork inherits it.
+fn cpu_timer(signal: libc::c_int) -> io::Result<KernelTimer> {
     // SAFETY: `sigevent` is plain data for which all zeros is a valid value.
     let mut event: libc::sigevent = unsafe { mem::zeroed() };
     event.sigev_notify = libc::SIGEV_SIGNAL;
-    event.sigev_signo = libc::SIGPROF;
+    event.sigev_signo = signal;
     let mut timer: KernelTimer = 0;
     // The system call itself: the C library's function asks for another name of the same clock, which no filter expects.
     // SAFETY: both pointers are to live values of the types that the call reads and writes.
@@ -181,14 +215,14 @@ fn cpu_timer() -> io::Result<KernelTimer> {
     if result == 0 { Ok(timer) } else { Err(io::Error::last_os_error()) }
 }
 
-fn set_cpu(timer: KernelTimer, after: Duration) -> io::Result<()> {
+fn set_cpu(timer: KernelTimer, after: Duration, every: Duration) -> io::Result<()> {
     let timespec = |duration: Duration| libc::timespec {
         tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: duration.subsec_nanos().into(),
     };
-    let value = libc::itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(after) };
+    let value = libc::itimerspec { it_interval: timespec(every), it_value: timespec(after) };
     let no_old = ptr::null_mut::<libc::itimerspec>();
-    // SAFETY: the timer is one that `prepare_cpu` has made and nobody deletes; `value` lives through the call.
+    // SAFETY: the timer is one that `cpu_timer` has made and nobody deletes; `value` lives through the call.
     let result = unsafe { libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const value, no_old) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

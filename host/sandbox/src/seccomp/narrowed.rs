@@ -5,7 +5,7 @@
 //!
 //! Must not: be loaded where the filter beneath is not.
 
-use super::filter::Filter;
+use super::filter::{Filter, Peers};
 use super::policy::{self, Action, Condition, Rule};
 use super::program;
 use sandhog_sys::seccomp::Instruction;
@@ -19,6 +19,20 @@ pub struct Narrowed {
 }
 
 impl Narrowed {
+    /// Whether clients come to whoever has it.
+    pub(crate) fn serves_clients(self) -> bool {
+        match self.filter {
+            Filter::Component { peers, .. } => peers == Peers::Clients,
+            Filter::Zygote
+            | Filter::Loader { .. }
+            | Filter::KeeperZygote
+            | Filter::Loaded
+            | Filter::Worker { .. }
+            | Filter::Compiler
+            | Filter::Keeper => false,
+        }
+    }
+
     pub(super) fn program(self) -> Vec<Instruction> {
         program::compile_in_a_row(&self.rules(), Action::Allow)
     }

@@ -1,18 +1,22 @@
-//! The clock by which guests yield: a thread that advances the engine's epoch while a guest runs, and sleeps while none does.
+//! The clock by which guests yield: it advances the engine's epoch while a guest runs.
+//!
+//! In a worker of many clients that is a thread, which sleeps while no guest runs: its ticks come to the millisecond. A worker that
+//! serves one client and ends would spend a tenth of its processor time on a thread. It has a timer on its own CPU time instead.
 //!
 //! Must not: cost anything while nothing runs, or more than a system call for each request where they are few.
 
-use sandhog_sys::signal;
+use sandhog_sys::{signal, timer};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmtime::{Engine, UpdateDeadline};
 
-/// How long a guest computes before others have their turn. The thread's work for it is some 5 µs: 0.5 % of a processor.
+/// How long a guest computes before others have their turn. The thread's work for it is some 5 µs: 0.5 % of a processor. The
+/// timer's ticks come as often as the kernel's own at most, which are 4 ms apart at 250 Hz.
 const TICK: Duration = Duration::from_millis(1);
 
 /// Ticks at which no guest runs until the thread sleeps: where requests come one after the other it need not be woken for each.
@@ -28,13 +32,13 @@ pub(super) fn yielded() -> UpdateDeadline {
 
 /// See the module. Its clones are one.
 #[derive(Clone)]
-pub(super) struct Epochs {
-    clock: Arc<Clock>,
-    thread: Thread,
+pub(super) enum Epochs {
+    Thread { clock: Arc<Clock>, thread: Thread },
+    Timer,
 }
 
 #[derive(Default)]
-struct Clock {
+pub(super) struct Clock {
     running: AtomicU32,
     sleeps: AtomicBool,
 }
@@ -42,10 +46,26 @@ struct Clock {
 /// While it lives, the clock goes.
 struct Running<'a>(&'a Clock);
 
+/// What the timer advances. Set once: a worker has one engine.
+static ENGINE: OnceLock<Engine> = OnceLock::new();
+
+/// In a signal's handler.
+fn advance() {
+    if let Some(engine) = ENGINE.get() {
+        // One atomic addition: the engine documents that a handler may do it.
+        engine.increment_epoch();
+    }
+}
+
 impl Epochs {
+    /// `is_for_one`: for a worker with one client. It has a thread only where it could not have a timer.
+    ///
     /// # Errors
     /// Where the system has no thread to give.
-    pub(super) fn start(engine: Engine) -> io::Result<Self> {
+    pub(super) fn start(engine: Engine, is_for_one: bool) -> io::Result<Self> {
+        if is_for_one && ENGINE.set(engine.clone()).is_ok() && timer::start_ticks(TICK, advance) {
+            return Ok(Self::Timer);
+        }
         let clock = Arc::new(Clock::default());
         let theirs = Arc::clone(&clock);
         let builder = thread::Builder::new().name("sandhog-epochs".to_owned()).stack_size(STACK);
@@ -54,7 +74,7 @@ impl Epochs {
             signal::block_all();
             theirs.tick(&engine);
         })?;
-        Ok(Self { clock, thread: thread.thread().clone() })
+        Ok(Self::Thread { clock, thread: thread.thread().clone() })
     }
 
     /// Does what may call a guest.
@@ -67,12 +87,17 @@ impl Epochs {
         .await
     }
 
-    fn run(&self) -> Running<'_> {
-        self.clock.running.fetch_add(1, Ordering::SeqCst);
-        if self.clock.sleeps.load(Ordering::SeqCst) && self.clock.sleeps.swap(false, Ordering::SeqCst) {
-            self.thread.unpark();
+    fn run(&self) -> Option<Running<'_>> {
+        match self {
+            Self::Thread { clock, thread } => {
+                clock.running.fetch_add(1, Ordering::SeqCst);
+                if clock.sleeps.load(Ordering::SeqCst) && clock.sleeps.swap(false, Ordering::SeqCst) {
+                    thread.unpark();
+                }
+                Some(Running(clock))
+            }
+            Self::Timer => None,
         }
-        Running(&self.clock)
     }
 }
 

@@ -68,6 +68,17 @@ impl Instances {
         }
     }
 
+    /// The process ends next.
+    pub(super) fn leave(&self) {
+        match self {
+            Self::Plain(plain) => plain.leave(),
+            // They are tasks of the runtime, which is not dropped.
+            Self::Concurrent(_) => {}
+            #[cfg(any(feature = "exercise", test))]
+            Self::Made(_) => {}
+        }
+    }
+
     /// The most memory that all of them had at the same time, in bytes.
     pub(super) fn peak_bytes(&self) -> u64 {
         match self {

@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::store::{Limiter, Total, give_fuel};
 use crate::{attempt, component::Prepared};
 use sandhog_protocol::plan::{Access, GuestPlan, HttpPlan};
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{Engine, Store};
@@ -76,6 +77,16 @@ impl Makings {
 
 /// The store of one instance. What the guest still has of the attempt goes with it.
 pub(super) struct Stored(pub(super) Store<ComponentGuest>);
+
+impl Stored {
+    /// What the guest still has of the attempt goes. Its memory goes with the process, which ends next: the kernel gives everything
+    /// back faster than the destructors would.
+    pub(super) fn leave(mut self) {
+        // Without a coordinator this process is about to end.
+        let _ = self.0.data_mut().session.forget_all();
+        mem::forget(self);
+    }
+}
 
 impl Drop for Stored {
     fn drop(&mut self) {

@@ -95,6 +95,12 @@ impl Plain {
         }
     }
 
+    /// The process ends next.
+    pub(super) fn leave(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        idle.into_iter().for_each(|instance| instance.stored.leave());
+    }
+
     /// For the next request. Where that can't be done it is the next request that is told.
     async fn make_ahead(self: Arc<Self>) {
         // Those that wait come first.

@@ -36,7 +36,7 @@ pub(in super::super) async fn serve(
     mut session: Session,
 ) -> Result<Report, Error> {
     let link = Link::new(connection).map_err(Error::Socket)?;
-    let epochs = Epochs::start(prepared.engine.clone()).map_err(Error::Runtime)?;
+    let epochs = Epochs::start(prepared.engine.clone(), is_for_one(settings)).map_err(Error::Runtime)?;
     let heard = session.control().as_fd().try_clone_to_owned();
     let heard = heard.and_then(|socket| watched(socket, Interest::READABLE)).map_err(Error::Socket)?;
     let makings = Makings::new((prepared, epochs), plan, settings, directories, session.beside());
@@ -49,6 +49,7 @@ pub(in super::super) async fn serve(
     if session.ready().is_ok() && server.told.say(FromServer::Accepts).await.is_ok() {
         run(&server, &heard, &mut session).await;
     }
+    server.instances.leave();
     Ok(Report {
         peak_memory_bytes: server.instances.peak_bytes(),
         written_bytes: stdio::written(),
@@ -126,7 +127,7 @@ async fn take_connections(server: &Arc<Server>, clients: &Arc<Clients>) {
                 let (server, client) = (Arc::clone(server), Client::of(clients));
                 tokio::spawn(async move {
                     client::serve(Arc::clone(&server), id, socket).await;
-                    if is_for_one(&server) {
+                    if is_for_one(&server.plan) {
                         server.finish();
                     }
                     drop(client);
@@ -144,13 +145,13 @@ async fn take_connections(server: &Arc<Server>, clients: &Arc<Clients>) {
 }
 
 fn has_room(server: &Server, clients: &Clients) -> bool {
-    let most = if is_for_one(server) { 1 } else { server.plan.connections };
+    let most = if is_for_one(&server.plan) { 1 } else { server.plan.connections };
     !server.is_finishing() && clients.count.load(Ordering::Relaxed) < most
 }
 
 /// Whether it takes one connection and ends with it.
-fn is_for_one(server: &Server) -> bool {
-    server.plan.isolation == Some(Isolation::Process)
+fn is_for_one(plan: &HttpPlan) -> bool {
+    plan.isolation == Some(Isolation::Process)
 }
 
 /// A stop is as good as [`ToServer::Finish`], but for the owner, who may not know of it yet.
