@@ -1,5 +1,6 @@
 //! What the Justfile has to say of every package: one that is in no group is neither tested nor linted, and nobody notices.
 
+use sandhog_harness::Folder;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -98,8 +99,8 @@ fn the_limit_of_unit_tests_leaves_their_outcome_alone() {
 /// Facts have limits of their own: nothing is between them and whoever starts them.
 #[test]
 fn facts_are_not_under_the_limit_of_unit_tests() {
-    let directory = tempfile::tempdir().unwrap();
-    let [unit, facts] = ["sandhog_spec-1", "all-1"].map(|name| directory.path().join(name));
+    let folder = Folder::new();
+    let [unit, facts] = ["sandhog_spec-1", "all-1"].map(|name| folder.join(name));
     for name in [&unit, &facts] {
         symlink("/bin/sh", name).unwrap();
     }
