@@ -72,11 +72,16 @@ fn every_crate_is_compiled_for_tests_without_optimisation() {
     assert_eq!(named, all);
 }
 
-/// Runs it as cargo runs a test binary, with this limit.
-fn limited(seconds: &str, binary: &[&str]) -> Output {
+/// What cargo runs test binaries by.
+fn runner() -> PathBuf {
     let file = fs::read_to_string(root().join(".cargo/tests.toml")).unwrap();
     let runner = file.lines().find_map(|line| line.strip_prefix("runner = [\"")).unwrap().trim_end_matches("\"]");
-    let mut command = Command::new(root().join(runner));
+    root().join(runner)
+}
+
+/// Runs it as cargo runs a test binary, with this limit.
+fn limited(seconds: &str, binary: &[&str]) -> Output {
+    let mut command = Command::new(runner());
     command.args(binary).env("SANDHOG_TEST_SECONDS", seconds).output().unwrap()
 }
 
@@ -108,6 +113,20 @@ fn facts_are_not_under_the_limit_of_unit_tests() {
     let own = format!("{}\n", std::process::id()).into_bytes();
     assert_eq!(parent(&facts), own);
     assert_ne!(parent(&unit), own);
+}
+
+/// Whoever runs the tests in the background, or under nohup(1), has them ignored.
+#[test]
+fn tests_hear_the_signals_that_their_starter_ignores() {
+    let folder = Folder::new();
+    let facts = folder.join("all-1");
+    symlink("/bin/sh", &facts).unwrap();
+    for signal in ["HUP", "INT", "TERM"] {
+        let binary = [facts.to_str().unwrap(), "-c", &format!("kill -{signal} $$; echo deaf")].map(str::to_owned);
+        let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
+        let ended = Command::new("sh").args(["-c", &script]).arg(runner()).args(binary).output().unwrap();
+        assert!(ended.status.code().is_none() && ended.stdout.is_empty(), "{signal}: {ended:?}");
+    }
 }
 
 /// All packages of one call get the union of their features: a worker with the command's would be killed by its filter.

@@ -131,11 +131,18 @@ impl Asking {
     }
 
     /// Ends, and says what became of all.
-    pub fn stop(self) -> Counts {
+    pub fn stop(mut self) -> Counts {
         self.stop.store(true, Ordering::Relaxed);
-        self.threads.into_iter().fold(Counts::default(), |mut all, thread| {
+        self.threads.drain(..).fold(Counts::default(), |mut all, thread| {
             all.add(thread.join().unwrap());
             all
         })
+    }
+}
+
+/// A test that fails leaves nobody who asks on, at whoever has the port next.
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
