@@ -65,6 +65,7 @@ mod serve;
 mod serve_alone;
 mod serve_attacks;
 mod serve_daemon;
+mod serve_fails;
 mod serve_health;
 mod serve_limits;
 mod serve_load;

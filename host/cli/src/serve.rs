@@ -136,7 +136,6 @@ async fn serve(
         terminal: io::stderr().is_terminal(),
         out,
         err,
-        failed: watch::channel(None).0,
         workers: Mutex::default(),
         serves: AtomicBool::new(false),
     });
@@ -190,8 +189,12 @@ async fn until_the_end(
             return Ok(());
         }
         // One after the other: what comes meanwhile is one more, afterwards.
-        match workers.reload().await {
-            Ok(()) => teller.say("reloading: each worker goes when its new one is ready"),
+        let reloaded = tokio::select! {
+            reloaded = workers.reload() => reloaded,
+            _ = stopped(stop) => return Ok(()),
+        };
+        match reloaded {
+            Ok(how) => teller.say(how),
             Err(Failure { problem, .. }) => {
                 teller.say(&format!("not reloaded, all stays as it was: {}", problem.what()));
             }

@@ -46,7 +46,7 @@ const FAILED: u32 = 3 << BITS;
 const NOTHING: u32 = 0;
 
 /// How an arrival turned out.
-enum Arrival {
+pub(crate) enum Arrival {
     /// All are there.
     Last(u32),
     Waits {
@@ -72,17 +72,41 @@ impl Barrier {
     /// `Broken`: it is, or has been meanwhile. `TimedOut`, `WouldBlock`, `Stopping`: this member has given up, which breaks it.
     /// `Damaged`.
     pub fn wait<W: Words>(self, words: &W, me: Member, until: Until) -> Result<u32, Problem> {
-        guard().enter(words, me, until)?;
-        let arrival = self.arrive(words, me);
-        guard().leave(words, me)?;
-        match arrival? {
+        match self.arrive_surely(words, me, until, || {})? {
             Arrival::Last(index) => Ok(index),
             Arrival::Waits { index, phase } => {
                 let over = self.sleep(words, me, phase, until);
-                words.store(self.slot(me), NOTHING);
+                self.forget(words, me);
                 over.map(|()| index)
             }
         }
+    }
+
+    /// Arrives, inside of the guard. `settled` is called there when each member of a phase that has ended has in its word how it
+    /// was, and before this one's word is used for the next one.
+    pub(crate) fn arrive_surely<W: Words>(
+        self,
+        words: &W,
+        me: Member,
+        until: Until,
+        settled: impl FnOnce(),
+    ) -> Result<Arrival, Problem> {
+        guard().enter(words, me, until)?;
+        self.settle(words);
+        settled();
+        let arrival = self.arrive(words, me);
+        guard().leave(words, me)?;
+        arrival
+    }
+
+    /// Breaks this phase, unless it has ended: whether it did.
+    pub(crate) fn break_off<W: Words>(self, words: &W, phase: u32) -> bool {
+        end(words, phase, BROKEN)
+    }
+
+    /// This member needs its word no more.
+    pub(crate) fn forget<W: Words>(self, words: &W, me: Member) {
+        words.store(self.slot(me), NOTHING);
     }
 
     /// Empty again and whole; whoever waits there is told that it is broken.
@@ -143,9 +167,8 @@ impl Barrier {
         ARRIVALS + self.parties as usize + seat
     }
 
-    /// Under the guard. A death before its arrival counts leaves its word, for which the keeper breaks the phase.
+    /// Under the guard, settled. A death before its arrival counts leaves its word, for which the keeper breaks the phase.
     fn arrive<W: Words>(self, words: &W, me: Member) -> Result<Arrival, Problem> {
-        self.settle(words);
         let phase = words.load(PHASE);
         if phase & ENDING != OPEN {
             return Err(Problem::Broken);
@@ -186,7 +209,7 @@ impl Barrier {
     }
 
     /// `None`: it is not over. A member's own word is written before the next phase begins.
-    fn outcome<W: Words>(self, words: &W, me: Member, phase: u32) -> Option<Result<(), Problem>> {
+    pub(crate) fn outcome<W: Words>(self, words: &W, me: Member, phase: u32) -> Option<Result<(), Problem>> {
         let now = words.load(PHASE);
         if now == phase {
             return None;

@@ -1,5 +1,8 @@
 //! A condition: a re-entrant lock, and a wait for what changes under it. The lock's words, then a [`Line`] of those that wait.
 //!
+//! A member of several guests has one place in the line. So those of its waits that look again and again stay out of it: a word
+//! behind the lock's own counts notifications, and each ends all of them.
+//!
 //! Must not: lose what a dead member was told.
 
 use crate::limits::SEATS;
@@ -13,6 +16,19 @@ use sandhog_protocol::objects::{Member, ObjectState};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Condition {
     base: usize,
+}
+
+/// Counts notifications: a word of the lock's cache line that the lock does not use.
+const NOTIFIED: usize = 8;
+
+const _: () = assert!(lock::USED <= NOTIFIED && NOTIFIED < lock::WORDS);
+
+/// A wait that looks again and again, from its beginning on: it holds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaits {
+    /// To which its lock comes back.
+    depth: u32,
+    notified: u32,
 }
 
 /// Words of a condition.
@@ -61,13 +77,14 @@ impl Condition {
         joined?;
         let depth = self.lock().release_all(words, me)?;
         let told = self.line().sleep(words, me, until);
-        let acquired = self.lock().acquire_all(words, me, depth);
+        let acquired = self.lock().acquire_all(words, me, depth, Until::Never);
         match (told, acquired) {
             (Ok(()), Ok(acquired)) => {
                 self.line().done(words, me);
                 Ok(acquired)
             }
             (Ok(()), Err(problem)) => {
+                words.fetch_add(self.base + NOTIFIED, 1);
                 self.line().guard().enter_surely(words, me)?;
                 let passed = self.line().pass_on(words, me);
                 self.line().guard().leave(words, me)?;
@@ -78,13 +95,42 @@ impl Condition {
         }
     }
 
-    /// Notifies so many of those that wait, those first that began first; `u32::MAX`: all.
+    /// Begins a wait that looks again and again: releases the lock, whatever its depth. It leaves nothing behind: whoever does not
+    /// go on with it has left.
+    ///
+    /// # Errors
+    /// `NotHeld`, `Damaged`.
+    pub fn begin_to_wait<W: Words>(self, words: &W, me: Member) -> Result<Awaits, Problem> {
+        if !self.is_held(words, me) {
+            return Err(Problem::NotHeld);
+        }
+        let notified = words.load(self.base + NOTIFIED);
+        Ok(Awaits { depth: self.lock().release_all(words, me)?, notified })
+    }
+
+    /// Whether anybody was notified since it began, this member or another.
+    pub fn was_notified_since<W: Words>(self, words: &W, awaits: Awaits) -> bool {
+        words.load(self.base + NOTIFIED) != awaits.notified
+    }
+
+    /// Ends it: acquires the lock again to the same depth, if that is free.
+    ///
+    /// # Errors
+    /// `WouldBlock`: it is not. `Damaged`.
+    pub fn come_back<W: Words>(self, words: &W, me: Member, awaits: Awaits) -> Result<Acquired, Problem> {
+        self.lock().acquire_all(words, me, awaits.depth, Until::Now)
+    }
+
+    /// Notifies so many of those that wait, those first that began first, and all that look again and again; `u32::MAX`: all.
     ///
     /// # Errors
     /// `NotHeld`: the lock is not. `Stopping`, `Damaged`.
     pub fn notify<W: Words>(self, words: &W, me: Member, most: u32) -> Result<(), Problem> {
         if !self.is_held(words, me) {
             return Err(Problem::NotHeld);
+        }
+        if most > 0 {
+            words.fetch_add(self.base + NOTIFIED, 1);
         }
         self.line().guard().enter_surely(words, me)?;
         let told = self.tell(words, most);
@@ -113,6 +159,9 @@ impl Condition {
         let held = self.lock().recover(words, dead);
         if let Err(inside) = self.line().guard().seize(words, dead) {
             return Recovery::Busy(inside);
+        }
+        if self.line().was_told(words, dead) {
+            words.fetch_add(self.base + NOTIFIED, 1);
         }
         // Damage is told to the next member that comes upon it.
         let _ = self.line().recover(words, dead);

@@ -17,6 +17,7 @@
 )]
 
 mod array;
+mod arrivals;
 mod barrier;
 mod condition;
 mod event;
@@ -43,8 +44,9 @@ mod value;
 mod words;
 
 pub use array::Array;
+pub use arrivals::{Arrivals, Arrived};
 pub use barrier::Barrier;
-pub use condition::Condition;
+pub use condition::{Awaits, Condition};
 pub use event::{Event, Seen};
 pub use lock::Lock;
 pub use member::{code, named};

@@ -146,6 +146,11 @@ impl Line {
         }
     }
 
+    /// Whether it was told and has not made use of it.
+    pub(crate) fn was_told<W: Words>(self, words: &W, member: Member) -> bool {
+        words.load(self.state(neighbour_of(member))) == code(member) | TOLD
+    }
+
     /// It has made use of being told: its death passes it on no more.
     pub(crate) fn done<W: Words>(self, words: &W, me: Member) {
         words.store(self.state(neighbour_of(me)), NOTHING);

@@ -24,6 +24,9 @@ const DEAD: usize = 2;
 pub(crate) const DEPTH: usize = 3;
 const TOKEN: usize = 4;
 
+/// Those of them that it uses.
+pub(crate) const USED: usize = TOKEN + 2;
+
 /// Words of a lock: a cache line.
 pub(crate) const WORDS: usize = 16;
 

@@ -60,8 +60,14 @@ impl Rlock {
     }
 
     /// Comes back to the depth.
-    pub(crate) fn acquire_all<W: Words>(self, words: &W, me: Member, depth: u32) -> Result<Acquired, Problem> {
-        Ok(self.enter(words, self.lock().acquire(words, me, Until::Never)?, depth))
+    pub(crate) fn acquire_all<W: Words>(
+        self,
+        words: &W,
+        me: Member,
+        depth: u32,
+        until: Until,
+    ) -> Result<Acquired, Problem> {
+        Ok(self.enter(words, self.lock().acquire(words, me, until)?, depth))
     }
 
     #[inline]

@@ -1,7 +1,9 @@
 //! Facts about one member, or several one after the other.
 
 use crate::simulation::{Actor, View, World};
-use crate::{Acquired, Array, Barrier, Condition, Memory, Object, Problem, Recovery, Rlock, Semaphore, Until, Value};
+use crate::{
+    Acquired, Array, Arrivals, Barrier, Condition, Memory, Object, Problem, Recovery, Rlock, Semaphore, Until, Value,
+};
 use sandhog_protocol::objects::{Element, Kind, Member};
 use sandhog_simulation::Rng;
 use std::cell::RefCell;
@@ -124,6 +126,62 @@ fn a_barrier_is_broken_by_whoever_gives_up_until_it_is_reset() {
         assert!(!barrier.is_broken(words));
         barrier.abort(words, BOB).unwrap();
         assert_eq!(barrier.wait(words, BOB, Until::Never), Err(Problem::Broken));
+    });
+}
+
+#[test]
+fn a_wait_that_looks_again_holds_nothing_and_ends_by_the_next_notification() {
+    with(Kind::Condition, |_, words, _| {
+        let condition = Condition::at(0);
+        assert_eq!(condition.begin_to_wait(words, ANN), Err(Problem::NotHeld));
+        condition.acquire(words, ANN, Until::Now).unwrap();
+        condition.acquire(words, ANN, Until::Now).unwrap();
+        let awaits = condition.begin_to_wait(words, ANN).unwrap();
+        assert!(!condition.was_notified_since(words, awaits));
+        condition.acquire(words, BOB, Until::Now).unwrap();
+        condition.notify(words, BOB, 0).unwrap();
+        assert!(!condition.was_notified_since(words, awaits));
+        condition.notify(words, BOB, 1).unwrap();
+        assert!(condition.was_notified_since(words, awaits));
+        assert_eq!(condition.come_back(words, ANN, awaits), Err(Problem::WouldBlock));
+        condition.release(words, BOB).unwrap();
+        condition.come_back(words, ANN, awaits).unwrap();
+        condition.release(words, ANN).unwrap();
+        assert!(condition.is_held(words, ANN), "it comes back to its depth");
+    });
+}
+
+#[test]
+fn each_of_several_arrivals_of_a_member_hears_how_its_phase_was_however_late_it_looks() {
+    with(Kind::Barrier { parties: 3 }, |_, words, _| {
+        let (barrier, mut anns) = (Barrier::of(3).unwrap(), Arrivals::default());
+        let [first, second] = [0, 1].map(|_| anns.arrive(barrier, words, ANN).unwrap().unwrap_err());
+        assert_eq!(anns.look(barrier, words, ANN, first), None);
+        assert_eq!(barrier.wait(words, BOB, Until::Never), Ok(2));
+        assert_eq!(anns.look(barrier, words, ANN, second), Some(Ok(1)));
+        // The next phase has its word, and breaks.
+        let third = anns.arrive(barrier, words, ANN).unwrap().unwrap_err();
+        assert_eq!(anns.look(barrier, words, ANN, third), None);
+        assert_eq!(barrier.wait(words, BOB, Until::Now), Err(Problem::WouldBlock));
+        assert_eq!(anns.look(barrier, words, ANN, third), Some(Err(Problem::Broken)));
+        assert_eq!(anns.look(barrier, words, ANN, first), Some(Ok(0)));
+        assert_eq!(anns.arrive(barrier, words, ANN), Err(Problem::Broken));
+    });
+}
+
+#[test]
+fn an_arrival_that_gives_up_breaks_the_barrier_for_the_others_of_its_member() {
+    with(Kind::Barrier { parties: 3 }, |object, words, _| {
+        let (barrier, mut anns) = (Barrier::of(3).unwrap(), Arrivals::default());
+        let [first, second] = [0, 1].map(|_| anns.arrive(barrier, words, ANN).unwrap().unwrap_err());
+        assert_eq!(anns.leave(barrier, words, ANN, first, Problem::TimedOut), Err(Problem::TimedOut));
+        assert_eq!(anns.leave(barrier, words, ANN, second, Problem::TimedOut), Err(Problem::Broken));
+        assert!(barrier.is_broken(words));
+        barrier.reset(words, BOB).unwrap();
+        let third = anns.arrive(barrier, words, ANN).unwrap().unwrap_err();
+        assert_eq!(barrier.waiting(words), 1);
+        assert_eq!(object.recover(words, ANN), Recovery::Held);
+        assert_eq!(anns.look(barrier, words, ANN, third), Some(Err(Problem::Broken)));
     });
 }
 

@@ -24,4 +24,4 @@ pub use handle::Crew;
 pub use sandhog_supervisor::scale::Config as Scale;
 pub use sandhog_supervisor::state::Notice;
 pub use settings::{CrewSettings, rules};
-pub use told::{CrewTold, Status};
+pub use told::CrewTold;

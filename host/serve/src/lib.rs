@@ -10,7 +10,7 @@
 //!
 //! [`listener`] has the sockets, [`dispatcher`] the connections that no worker reads yet; what becomes of each the supervisor's
 //! balance decides. [`numbers`] counts, [`access`] and [`prometheus`] put it into words. [`crew`] keeps the workers of one job up
-//! where no daemon does. [`health`] asks a worker whether it is well.
+//! where no daemon does, [`fresh`] keeps a process ready for each connection. [`status`] says how either stands. [`health`] asks a worker whether it is well.
 //!
 //! Must not: read what clients send, or trust what a worker says.
 
@@ -25,3 +25,4 @@ mod link;
 pub mod listener;
 pub mod numbers;
 pub mod prometheus;
+pub mod status;

@@ -10,8 +10,8 @@
 //!
 //! [`attempt`] decides for one attempt, [`outcome`] turns what is known at the end into the verdict, [`pause`] knows by how
 //! much a deadline moves. Above single attempts is [`state`], with [`restart`], and, for workers that are ready before there is a
-//! task, [`pool`]. [`balance`] says which worker of a job that serves gets which connection. [`verdict_text`] says a verdict in
-//! words.
+//! task, [`pool`]; [`tries`] is [`restart`] for processes outside of the fleet. [`balance`] says which worker of a job that
+//! serves gets which connection. [`verdict_text`] says a verdict in words.
 //!
 //! Must not: do anything. There is no clock here (times come in as arguments, as durations since a beginning), no descriptor,
 //! no process, no runtime; who performs is above.
@@ -27,4 +27,5 @@ mod restart;
 pub mod scale;
 pub mod signal;
 pub mod state;
+pub mod tries;
 pub mod verdict_text;

@@ -2,8 +2,9 @@
 //! library: whoever links the SDK's imports is made a component, and the other guests are core modules.
 
 use sandhog::queue::Queue;
-use sandhog::sync::{Event, Lock};
+use sandhog::sync::{Barrier, Condition, Event, Lock};
 use sandhog::{Job, Result};
+use std::time::Duration;
 
 /// None: it is another path.
 pub fn by_path(path: &str) -> Option<String> {
@@ -22,6 +23,16 @@ pub fn by_path(path: &str) -> Option<String> {
             .and_then(|tasks| tasks.get_bytes())
             .map(|task| format!("{}\n", task.len())),
         "/child" => child(),
+        "/await" => await_notice(),
+        "/await-briefly" => await_briefly(),
+        "/notify" => notify(),
+        "/meet" => {
+            Barrier::open("meet").and_then(|meet| meet.wait()).map(|index| format!("{index}\n"))
+        }
+        "/met" => met(),
+        "/meet-anew" => {
+            Barrier::open("meet").and_then(|meet| meet.reset()).map(|()| "whole\n".to_owned())
+        }
         _ => return None,
     };
     Some(done.unwrap_or_else(|error| format!("{error}\n")))
@@ -40,6 +51,38 @@ fn lock() -> Result<String> {
     let lock = Lock::open("lock")?;
     let had = if lock.lock().is_ok() { "had\n" } else { "not had\n" };
     Ok(had.to_owned())
+}
+
+/// Waits until it is notified, and says whether its lock is held then.
+fn await_notice() -> Result<String> {
+    let Ok(mut guard) = Condition::open("change")?.lock() else {
+        return Ok("not had\n".to_owned());
+    };
+    guard.wait()?;
+    guard.release()?;
+    Ok("notified\n".to_owned())
+}
+
+/// The same for a moment.
+fn await_briefly() -> Result<String> {
+    let change = Condition::open("change")?.within(Duration::from_millis(20));
+    let Ok(mut guard) = change.lock() else { return Ok("not had\n".to_owned()) };
+    let waited = guard.wait();
+    guard.release()?;
+    waited.map(|()| "notified\n".to_owned())
+}
+
+fn notify() -> Result<String> {
+    let Ok(guard) = Condition::open("change")?.lock() else { return Ok("not had\n".to_owned()) };
+    guard.notify_all()?;
+    guard.release()?;
+    Ok("told\n".to_owned())
+}
+
+/// How many are at the barrier, or that it is broken.
+fn met() -> Result<String> {
+    let meet = Barrier::open("meet")?;
+    Ok(if meet.is_broken()? { "broken\n".to_owned() } else { format!("{}\n", meet.waiting()?) })
 }
 
 /// How its child has ended.

@@ -28,7 +28,6 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 
 /// A line of a guest without an end is passed on in pieces of this many bytes.
 const LINE: usize = 16 << 10;
@@ -48,8 +47,6 @@ pub(super) struct Teller {
     pub terminal: bool,
     pub out: Lines,
     pub err: Lines,
-    /// Why there are no more workers, with `--isolation process`.
-    pub failed: watch::Sender<Option<String>>,
     pub workers: Mutex<Workers>,
     /// It has begun to serve. Before, the command's own end says why it came to nothing.
     pub serves: AtomicBool,
@@ -190,8 +187,10 @@ impl FreshTold for Teller {
         Box::pin(std::future::ready(()))
     }
 
-    fn failed(&self, reason: &str) {
-        self.failed.send_replace(Some(reason.into()));
+    fn failed(&self, reason: &str, _last: Option<Box<VerdictRecord>>) {
+        if self.serves.load(Ordering::Relaxed) {
+            self.say(&format!("processes for a connection are given up: {reason}"));
+        }
     }
 }
 

@@ -12,13 +12,13 @@ use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Isolation;
 use sandhog_protocol::verdict::{Verdict, VerdictKind};
 use sandhog_runtime::coordinator::Coordinator;
-use sandhog_serve::crew::{Crew, CrewSettings, CrewTold, Scale, Status};
+use sandhog_serve::crew::{Crew, CrewSettings, CrewTold, Scale};
 use sandhog_serve::dispatcher::Dispatcher;
-use sandhog_serve::fresh::{Fresh, FreshTold};
+use sandhog_serve::fresh::{Fresh, FreshSettings, FreshTold};
+use sandhog_serve::status::Status;
 use sandhog_spec::job::Job;
 use sandhog_spec::service::Rules;
 use std::sync::Arc;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What is kept up.
@@ -43,7 +43,6 @@ pub(super) struct Processes {
     fresh: Option<Fresh>,
     /// Those of versions before, until their connections have ended.
     old: JoinSet<()>,
-    failed: watch::Receiver<Option<String>>,
 }
 
 impl Workers {
@@ -60,12 +59,11 @@ impl Workers {
                 coordinator: Arc::clone(coordinator),
                 kept,
                 dispatcher: dispatcher.clone(),
-                failed: teller.failed.subscribe(),
                 teller: Arc::clone(teller),
                 fresh: None,
                 old: JoinSet::new(),
             };
-            processes.reload().await?;
+            processes.fresh = Some(processes.open(false).await?);
             return Ok(Self::Fresh(Box::new(processes)));
         }
         let Kept { job, rules, instances } = kept;
@@ -76,44 +74,47 @@ impl Workers {
     }
 
     /// Comes back when the first one takes connections.
-    pub(super) async fn up(&self) -> Result<(), Failure> {
-        match self {
-            Self::Crew(crew) => crew.up().await.map_err(come_to_nothing),
-            // A pool is open when its first worker has loaded the module.
-            Self::Fresh(_) => Ok(()),
-        }
+    pub(super) async fn up(&mut self) -> Result<(), Failure> {
+        let up = match self {
+            Self::Crew(crew) => crew.up().await,
+            Self::Fresh(processes) => match &mut processes.fresh {
+                Some(fresh) => fresh.up().await,
+                None => Err(Status::Over),
+            },
+        };
+        up.map_err(come_to_nothing)
     }
 
     /// Comes back when no worker is left, and none is started any more.
     pub(super) async fn failed(&self) -> Failure {
-        match self {
-            Self::Crew(crew) => {
-                let mut status = crew.status();
-                let is_end = |status: &Status| match status {
-                    Status::Failed { .. } | Status::SpawnerLost | Status::Over => true,
-                    Status::Starting | Status::Serving => false,
-                };
-                let status = status.wait_for(is_end).await.map(|status| status.clone());
-                come_to_nothing(status.unwrap_or(Status::Over))
-            }
-            Self::Fresh(processes) => {
-                let mut failed = processes.failed.clone();
-                match failed.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
-                    Ok(Some(reason)) => lost(&reason),
-                    Ok(None) | Err(_) => std::future::pending().await,
-                }
-            }
-        }
+        let status = match self {
+            Self::Crew(crew) => Some(crew.status()),
+            Self::Fresh(processes) => processes.fresh.as_ref().map(Fresh::status),
+        };
+        let Some(mut status) = status else { return come_to_nothing(Status::Over) };
+        let is_end = |status: &Status| match status {
+            Status::Failed { .. } | Status::SpawnerLost | Status::Over => true,
+            Status::Starting | Status::Serving => false,
+        };
+        let status = status.wait_for(is_end).await.map(|status| status.clone());
+        come_to_nothing(status.unwrap_or(Status::Over))
     }
 
-    /// Opens anew what the job may use, and replaces the workers. Comes back when all is opened.
+    /// Opens anew what the job may use, and replaces the workers: how, for people. Comes back when all is opened, and the first
+    /// process of a connection is ready.
     ///
     /// # Errors
     /// Why not; all stays as it was.
-    pub(super) async fn reload(&mut self) -> Result<(), Failure> {
+    pub(super) async fn reload(&mut self) -> Result<&'static str, Failure> {
         match self {
-            Self::Crew(crew) => crew.reload().await.map_err(|error| not_run(&error)),
-            Self::Fresh(processes) => processes.reload().await,
+            Self::Crew(crew) => {
+                crew.reload().await.map_err(|error| not_run(&error))?;
+                Ok("reloading: each worker goes when its new one is ready")
+            }
+            Self::Fresh(processes) => {
+                processes.reload().await?;
+                Ok("reloaded: connections have a process of the new module, those before keep theirs")
+            }
         }
     }
 
@@ -127,12 +128,22 @@ impl Workers {
 }
 
 impl Processes {
-    /// Those of the module as it is now, in the place of those that there are.
-    async fn reload(&mut self) -> Result<(), Failure> {
+    /// Those of the module as it is now. `is_successor`: of others, which stay where it comes to nothing.
+    async fn open(&self, is_successor: bool) -> Result<Fresh, Failure> {
         let told: Arc<dyn FreshTold> = Arc::<Teller>::clone(&self.teller);
-        let count = self.kept.instances.max;
-        let opened = Fresh::open(&self.coordinator, &self.kept.job, count, &self.dispatcher, told).await;
-        let before = self.fresh.replace(given(opened)?);
+        let Kept { job, rules, instances } = &self.kept;
+        let order = FreshSettings { job, places: instances.max, rules, is_successor };
+        given(Fresh::open(&self.coordinator, order, &self.dispatcher, told).await)
+    }
+
+    /// Takes new ones in the place of those that there are, once the first one takes connections.
+    async fn reload(&mut self) -> Result<(), Failure> {
+        let mut next = self.open(true).await?;
+        if let Err(status) = next.up().await {
+            next.drain().await;
+            return Err(come_to_nothing(status));
+        }
+        let before = self.fresh.replace(next);
         before.into_iter().for_each(|before| drop(self.old.spawn(before.drain())));
         Ok(())
     }

@@ -341,7 +341,7 @@ impl Fronts {
             told: Arc::clone(&front.told),
             attempt: origin.attempt.clone(),
         };
-        Some((Order { seat, hearing, dispatcher: front.dispatcher.clone(), grace: service.rules.grace }, server))
+        Some((Order { seat, hearing, dispatcher: front.dispatcher.clone(), rules: service.rules.clone() }, server))
     }
 
     /// Failed requests of the job that were not told one by one.

@@ -5,8 +5,9 @@ use super::message::{Inbox, Message};
 use super::opened::Opened;
 use super::runner::{self, Runner};
 use super::settings::{CrewSettings, Keep};
-use super::told::{CrewTold, Status};
+use super::told::CrewTold;
 use crate::dispatcher::Dispatcher;
+use crate::status::{Status, up};
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::error::Error;
 use sandhog_runtime::objects::Group;
@@ -98,15 +99,6 @@ pub(super) fn begin(
     let around = Around { runner, dispatcher: dispatcher.clone(), told, inbox: inbox.clone() };
     tokio::spawn(Actor::new(around, keep, tell).run(mail));
     (inbox, status)
-}
-
-pub(super) async fn up(mut status: watch::Receiver<Status>) -> Result<(), Status> {
-    let status = status.wait_for(|status| *status != Status::Starting).await;
-    match status.as_deref() {
-        Ok(Status::Serving | Status::Starting) => Ok(()),
-        Ok(other @ (Status::Failed { .. } | Status::SpawnerLost | Status::Over)) => Err(other.clone()),
-        Err(_) => Err(Status::Over),
-    }
 }
 
 /// Asks for the end, and waits for it.

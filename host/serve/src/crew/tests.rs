@@ -1,12 +1,13 @@
 //! The crew with attempts that are played here: who is started when, and what each is told.
 
-use super::handle::{begin, stopped, up};
+use super::handle::{begin, stopped};
 use super::message::{Inbox, Message};
 use super::opened::Opened;
 use super::runner::{Runner, Running};
 use super::settings::{Keep, rules};
-use super::{CrewTold, Notice, Status};
+use super::{CrewTold, Notice};
 use crate::dispatcher::{DispatchSettings, Dispatcher, Told};
+use crate::status::{Status, up};
 use sandhog_protocol::control::LogStream;
 use sandhog_protocol::frame;
 use sandhog_protocol::http::{FromServer, ToServer};

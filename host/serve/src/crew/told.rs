@@ -21,18 +21,3 @@ pub trait CrewTold: Send + Sync {
     /// Where what an attempt writes goes.
     fn sink(&self, instance: u32, attempt: &str, stream: LogStream) -> Box<dyn Sink>;
 }
-
-/// How it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Status {
-    /// No worker has been ready yet.
-    Starting,
-    /// At least one has been, and not all have been given up.
-    Serving,
-    /// All have been given up; why the last one was, and how its last attempt ended.
-    Failed { reason: String, last: Option<Box<VerdictRecord>> },
-    /// The spawner has ended, and every worker with it.
-    SpawnerLost,
-    /// It was asked to end, and nothing runs any more.
-    Over,
-}

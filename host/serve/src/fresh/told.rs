@@ -3,6 +3,7 @@
 use crate::dispatcher::InFlight;
 use sandhog_runtime::observer::Told;
 use sandhog_runtime::pool::task::Finished;
+use sandhog_runtime::record::VerdictRecord;
 
 /// Hears of the workers of a place.
 pub trait FreshTold: Send + Sync {
@@ -16,8 +17,13 @@ pub trait FreshTold: Send + Sync {
     /// taken in.
     fn ended(&self, finished: Finished) -> Told<'_>;
 
-    /// There are no more workers, and why.
-    fn failed(&self, reason: &str);
+    /// Whether the next worker that ends before it takes a connection is the place's last one, and whoever is above decides.
+    fn is_trial(&self) -> bool {
+        false
+    }
+
+    /// The place has no more workers, though they are wanted: why, and how the last one ended. None: the pool has ended.
+    fn failed(&self, reason: &str, last: Option<Box<VerdictRecord>>);
 }
 
 /// What a place is wanted for.

@@ -3,7 +3,7 @@
 use super::sockets::{self, Sent};
 use super::types::{Error, Incoming, Outgoing, Timeout, answer};
 use super::view::{Parts, View};
-use super::waiting::{Attempted, Bell, Store, Timed, Waiting, define};
+use super::waiting::{Attempted, Bell, Left, Store, Timed, Waiting, define};
 use crate::session::{self, Connection, Source, Until};
 use sandhog_channel::Progress;
 use sandhog_protocol::limits;
@@ -12,6 +12,8 @@ use std::os::fd::AsFd;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
 type Handle = Resource<Connection>;
+
+impl Left for Progress {}
 
 pub(super) fn link<T: View + Send + 'static>(
     channel: &mut LinkerInstance<'_, T>,

@@ -5,7 +5,7 @@ use super::child_handles::{Child, Reader, Writer};
 use super::sockets::{self, Listener, Stream};
 use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer};
 use super::view::{Parts, View};
-use super::waiting::{Attempted, Bell, Store, Timed, Waiting, define};
+use super::waiting::{Attempted, Bell, Left, Store, Timed, Waiting, define};
 use crate::session::{self, Connection, Source, Until, write};
 use sandhog_channel::Progress;
 use sandhog_protocol::limits;
@@ -116,6 +116,8 @@ fn write_bytes<T: View + 'static>(
         }
     }
 }
+
+impl Left for Called {}
 
 /// How far a call has come.
 enum Called {

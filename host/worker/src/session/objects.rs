@@ -9,6 +9,7 @@ use super::error::Error;
 use super::pipe_end::PipeEnd;
 use rustix::fs::{OFlags, fcntl_getfl};
 use sandhog_objects::{Page, Segment};
+use sandhog_objects_model::Arrivals;
 use sandhog_protocol::objects::{Attached, Kind, Member, ObjectId, Right, Rights};
 use std::collections::BTreeMap;
 use std::io;
@@ -23,6 +24,7 @@ pub(crate) struct Object {
     segment: Segment,
     writable: bool,
     awaited: Awaited,
+    arrivals: Mutex<Arrivals>,
 }
 
 impl Object {
@@ -42,6 +44,11 @@ impl Object {
     /// Those of this worker that wait for it as futures.
     pub(crate) fn awaited(&self) -> &Awaited {
         &self.awaited
+    }
+
+    /// Those of this worker that wait at it as futures, where it is a barrier.
+    pub(crate) fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -291,7 +298,8 @@ impl OfAttempt {
         }
         let Attached { object: id, kind, member, .. } = *attached;
         let segment = Segment::map(file, id, kind, writable, page).map_err(unmapped)?;
-        let object = Arc::new(Object { id, kind, member, segment, writable, awaited: Awaited::default() });
+        let (awaited, arrivals) = (Awaited::default(), Mutex::default());
+        let object = Arc::new(Object { id, kind, member, segment, writable, awaited, arrivals });
         let before = self.open.remove(&id).map_or(0, |open| open.handles);
         self.open.insert(id, Open { object: Arc::clone(&object), handles: before + 1 });
         Ok(object)

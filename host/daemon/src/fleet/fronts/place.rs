@@ -23,19 +23,20 @@ use sandhog_runtime::stop::{StopRequest, StopRequests};
 use sandhog_serve::dispatcher::{Dispatcher, InFlight, Told as _};
 use sandhog_serve::fresh::{FreshTold, Place, Wish};
 use sandhog_spec::job::Job;
+use sandhog_spec::service::Rules;
 use sandhog_supervisor::outcome;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use std::time::Instant;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// What an attempt is made of.
 pub(in crate::fleet) struct Order {
     pub(super) seat: Arc<Seat>,
     pub(super) hearing: Arc<PlaceHearing>,
     pub(super) dispatcher: Dispatcher,
-    /// How long it may take to stop once it was asked.
-    pub(super) grace: Duration,
+    /// Of the job: how long it may take to stop, and how often a process is tried that takes no client.
+    pub(super) rules: Rules,
 }
 
 /// Hears of the processes of one place.
@@ -44,8 +45,6 @@ pub(super) struct PlaceHearing {
     observer: Arc<AttemptObserver>,
     seat: Arc<Seat>,
     heard: Mutex<Heard>,
-    /// Its first process has failed before it took a client.
-    failed_first: Notify,
 }
 
 #[derive(Default)]
@@ -55,17 +54,15 @@ struct Heard {
     requests: Option<InFlight>,
     /// It is to stop: how its processes end is no news.
     stops: bool,
-    /// How its first process ended, if that never took a client.
-    first: Option<Verdict>,
     /// Why there are no more processes.
-    closed: Option<String>,
+    end: Option<Verdict>,
     used: Usage,
 }
 
 impl PlaceHearing {
     pub(super) fn new(told: &Arc<Told>, observer: &Arc<AttemptObserver>, seat: &Arc<Seat>) -> Arc<Self> {
         let (told, observer, seat) = (Arc::clone(told), Arc::clone(observer), Arc::clone(seat));
-        Arc::new(Self { told, observer, seat, heard: Mutex::default(), failed_first: Notify::new() })
+        Arc::new(Self { told, observer, seat, heard: Mutex::default() })
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -133,13 +130,9 @@ impl FreshTold for PlaceHearing {
             self.keep(&attempt, LogStream::Out, stdout).await;
             self.keep(&attempt, LogStream::Err, stderr).await;
             match outcome {
-                // The attempt has never been ready, and ends with that.
-                Outcome::Ended(verdict) if !is_ready => {
-                    self.heard().first.get_or_insert(verdict);
-                    self.failed_first.notify_one();
-                }
                 Outcome::Ended(Verdict::Completed { .. } | Verdict::Stopped { .. }) => {}
-                Outcome::Ended(verdict) if !stops => self.told.failed_alone(&attempt, verdict),
+                // The attempt ends with the one of a process on trial.
+                Outcome::Ended(verdict) if is_ready && !stops => self.told.failed_alone(&attempt, verdict),
                 Outcome::Ended(_)
                 | Outcome::Answer(_)
                 | Outcome::Failure(_)
@@ -151,9 +144,20 @@ impl FreshTold for PlaceHearing {
         })
     }
 
-    fn failed(&self, reason: &str) {
-        self.seat.is_over();
-        self.heard().closed = Some(reason.to_owned());
+    /// The first one is: the supervisor decides what follows.
+    fn is_trial(&self) -> bool {
+        !self.heard().is_ready
+    }
+
+    fn failed(&self, reason: &str, last: Option<Box<VerdictRecord>>) {
+        let verdict = last.map_or_else(
+            || {
+                self.seat.is_over();
+                Verdict::Lost { reason: reason.to_owned(), cause: LostCause::Start }
+            },
+            |record| record.verdict,
+        );
+        self.heard().end = Some(verdict);
     }
 }
 
@@ -193,7 +197,7 @@ async fn attempt(
     group: Option<Group>,
     stop_requests: StopRequests,
 ) -> VerdictRecord {
-    let Order { seat, hearing, dispatcher, grace } = order;
+    let Order { seat, hearing, dispatcher, rules: kept } = order;
     let observer = &hearing.observer;
     let (logs, origin, rules) = (observer.logs.clone(), observer.origin.clone(), observer.rules);
     let opened = async {
@@ -217,7 +221,7 @@ async fn attempt(
     };
     hearing.tell(Message::Began { attempt: observer.number });
     let began = Instant::now();
-    let verdict = live(&pool, &dispatcher, &hearing, grace, stop_requests).await;
+    let verdict = live(&pool, &dispatcher, &hearing, &kept, stop_requests).await;
     let used = Usage { wall_ms: sandhog_spec::units::millis(began.elapsed()), ..hearing.heard().used };
     pool.record(verdict, observer.origin.attempt.clone(), used)
 }
@@ -227,12 +231,12 @@ async fn live(
     pool: &Pool,
     dispatcher: &Dispatcher,
     hearing: &Arc<PlaceHearing>,
-    grace: Duration,
+    rules: &Rules,
     mut stop_requests: StopRequests,
 ) -> Verdict {
     let (wish, wished) = watch::channel(Wish::Serve);
     let told: Arc<dyn FreshTold> = Arc::<PlaceHearing>::clone(hearing);
-    let serving = Place::new(pool, dispatcher, &told, wished).serve();
+    let serving = Place::new(pool, dispatcher, &told, rules, wished).serve();
     tokio::pin!(serving);
     stop_requests.mark_changed();
     let (mut asked, mut end) = (None, None);
@@ -245,7 +249,7 @@ async fn live(
                 asked = Some(request);
                 match request {
                     StopRequest::Stop(_) => {
-                        end = Some(tokio::time::Instant::now() + grace);
+                        end = Some(tokio::time::Instant::now() + rules.grace);
                         wish.send_replace(Wish::Drain);
                     }
                     StopRequest::Kill(_)
@@ -254,7 +258,6 @@ async fn live(
                     | StopRequest::Breach(_) => drop(wish.send_replace(Wish::End)),
                 }
             }
-            () = hearing.failed_first.notified() => drop(wish.send_replace(Wish::End)),
             () = until(end) => {
                 end = None;
                 wish.send_replace(Wish::End);
@@ -265,11 +268,10 @@ async fn live(
         Some(StopRequest::Stop(reason)) if *wish.borrow() == Wish::Drain => Verdict::Stopped { graceful: true, reason },
         Some(request) => outcome::never_began(Some(request.cause())),
         None => {
-            if let Some(verdict) = hearing.heard().first.take() {
-                return verdict;
-            }
-            let reason = hearing.heard().closed.take().unwrap_or_else(|| "no process can be started any more".into());
-            Verdict::Lost { reason, cause: LostCause::Start }
+            let end = hearing.heard().end.take();
+            let lost =
+                || Verdict::Lost { reason: "no process can be started any more".into(), cause: LostCause::Start };
+            end.unwrap_or_else(lost)
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::super::types::{Error, Outgoing, Timeout, or_default};
 use super::super::view::{Parts, Seen, View};
-use super::super::waiting::{Store, Timed, Waiting, define};
+use super::super::waiting::{Left, Store, Timed, Waiting, define};
 use super::define::{Define, Given, Known, Told, method};
 use super::handle::{Answer, Model, NO_SUCH_NAME, Of, Outcome, Target, bell, target};
 use super::patient::Patient;
@@ -39,7 +39,7 @@ impl<T: View + Send + 'static> Define for Linked<'_, '_, T> {
         })
     }
 
-    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Default + Send + 'static>(
+    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Left>(
         &mut self,
         name: &str,
         attempt: impl Fn(Parts<'_>, &P, Timeout, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
@@ -49,6 +49,18 @@ impl<T: View + Send + 'static> Define for Linked<'_, '_, T> {
         };
         let bell = |store: &mut Store<'_, T>, given: &P| bell(store.data_mut().parts(), given.object());
         define(self.linker, self.waiting, name, attempt, bell)
+    }
+
+    fn waits_in_steps<M: Model, P: Given + Patient<M>, R: Told, S: Left>(
+        &mut self,
+        name: &str,
+        blocks: impl Fn(Parts<'_>, &P) -> Outcome<R> + Copy + Send + Sync + 'static,
+        attempt: impl Fn(Parts<'_>, &P, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()> {
+        match self.waiting {
+            Waiting::Blocks => self.function(name, move |parts, given: P| blocks(parts, &given)),
+            Waiting::Yields => self.waits(name, move |parts, given: &P, _, left: &mut S| attempt(parts, given, left)),
+        }
     }
 
     fn known<M: Model, R: Known>(

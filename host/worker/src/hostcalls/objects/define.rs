@@ -3,6 +3,7 @@
 
 use super::super::types::Timeout;
 use super::super::view::Parts;
+use super::super::waiting::Left;
 use super::handle::{Answer, Model, Outcome, Target};
 use super::lowered::{Flat, Plain, Tell};
 use super::patient::Patient;
@@ -38,10 +39,19 @@ pub(in super::super) trait Define {
 
     /// A function that may have to wait for an object: `attempt` with a time that it may wait, and with what an attempt before it
     /// has left in `S`. One that may not wait any more says so and has changed nothing.
-    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Default + Send + 'static>(
+    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Left>(
         &mut self,
         name: &str,
         attempt: impl Fn(Parts<'_>, &P, Timeout, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// The same where a wait begins with a change that its end undoes, or the request's. `blocks`: for as long as it takes, in one
+    /// step. `attempt`: one of many, with what those of the same call before it have left.
+    fn waits_in_steps<M: Model, P: Given + Patient<M>, R: Told, S: Left>(
+        &mut self,
+        name: &str,
+        blocks: impl Fn(Parts<'_>, &P) -> Outcome<R> + Copy + Send + Sync + 'static,
+        attempt: impl Fn(Parts<'_>, &P, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()>;
 
     /// A function that tells of an object.

@@ -1,11 +1,14 @@
 //! `event`.
 
 use super::super::types::Timeout;
+use super::super::waiting::Left;
 use super::define::Define;
 use super::handle::{Of, operate, until};
 use super::open::resource;
 use sandhog_objects_model::{Event, Seen};
 use sandhog_protocol::objects::Right;
+
+impl Left for Option<Seen> {}
 
 const SET: &[Right] = &[Right::Set];
 

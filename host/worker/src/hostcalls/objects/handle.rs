@@ -4,7 +4,7 @@
 
 use super::super::types::{Error, Timeout, or_default};
 use super::super::view::Parts;
-use super::super::waiting::Bell;
+use super::super::waiting::{Bell, Over};
 use crate::session::{self, Attachment, Session, Shared, Waits};
 use sandhog_objects::now_ns;
 use sandhog_objects_model::{self as model, Problem, Until};
@@ -142,6 +142,20 @@ pub(super) fn bell<M: Model>(parts: Parts<'_>, handle: &Of<M>) -> wasmtime::Resu
     let attachment = table.get(handle)?.attachment().clone();
     or_default(session.waits().listen());
     Ok(Bell::of_object(attachment))
+}
+
+/// Tells those of this worker that wait for the object behind a handle to look again.
+pub(super) fn tell<M: Model>(table: &ResourceTable, handle: &Of<M>) -> wasmtime::Result<()> {
+    table.get(handle)?.attachment().object().awaited().tell();
+    Ok(())
+}
+
+/// Why a wait came to nothing.
+pub(super) fn problem(over: Over) -> Problem {
+    match over {
+        Over::TimedOut => Problem::TimedOut,
+        Over::Stopping => Problem::Stopping,
+    }
 }
 
 /// Does an operation on the object behind a handle, for which one of these rights is enough.

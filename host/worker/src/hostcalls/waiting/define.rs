@@ -3,6 +3,7 @@
 use super::super::types::{Error, Timeout};
 use super::super::view::View;
 use super::bell::Bell;
+use super::left::{Left, Over};
 use super::manner::Waiting;
 use super::pace::Pace;
 use std::future::ready;
@@ -62,7 +63,7 @@ pub(in super::super) fn define<T, P, R, E, S>(
 where
     T: View + Send + 'static,
     P: ComponentNamedList + Lift + Timed + Send + 'static,
-    S: Default + Send + 'static,
+    S: Left,
     R: Send + 'static,
     E: Why + Send + 'static,
     (Result<R, E>,): ComponentNamedList + Lower,
@@ -99,7 +100,7 @@ pub(in super::super) async fn wait<T: View + Send + 'static, P: Timed, R, E: Why
 }
 
 /// Makes an attempt after each time that the bell rings, until one comes to something or the time is over.
-async fn go_on<T: View + Send + 'static, P: Timed, R, E: Why, S>(
+async fn go_on<T: View + Send + 'static, P: Timed, R, E: Why, S: Left>(
     store: &mut Store<'_, T>,
     given: &P,
     mut left: S,
@@ -111,16 +112,25 @@ async fn go_on<T: View + Send + 'static, P: Timed, R, E: Why, S>(
     let polled = || busy.iter().for_each(|busy| busy.store(true, Ordering::Relaxed));
     let mut pace = Pace::new(Instant::now(), given.timeout(), !bell.is_partial());
     loop {
-        if bell.stops() {
-            return Ok(Err(E::of(Error::Stopping)));
+        let (now, stops) = (Instant::now(), bell.stops());
+        match pace.rest(now).filter(|_| !stops) {
+            Some(rest) => {
+                if pace.is_long(now) {
+                    bell.tell(store.data_mut().parts().session);
+                }
+                bell.rings(rest, polled).await;
+            }
+            None => {
+                let (why, error) =
+                    if stops { (Over::Stopping, Error::Stopping) } else { (Over::TimedOut, Error::TimedOut) };
+                if !left.over(why) {
+                    return Ok(Err(E::of(error)));
+                }
+                pace = Pace::new(now, None, !bell.is_partial());
+            }
         }
-        let now = Instant::now();
-        let Some(rest) = pace.rest(now) else { return Ok(Err(E::of(Error::TimedOut))) };
-        if pace.is_long(now) {
-            bell.tell(store.data_mut().parts().session);
-        }
-        bell.rings(rest, polled).await;
         match attempt(store, given, Some(0), &mut left) {
+            Ok(Err(error)) if error.would_block() && stops => return Ok(Err(E::of(Error::Stopping))),
             Ok(Err(error)) if error.would_block() => {}
             other => return other,
         }

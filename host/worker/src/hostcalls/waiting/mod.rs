@@ -9,9 +9,11 @@
 
 mod bell;
 mod define;
+mod left;
 mod manner;
 mod pace;
 
 pub(super) use bell::Bell;
 pub(super) use define::{Attempted, Store, Timed, define, wait};
+pub(super) use left::{Left, Over};
 pub(crate) use manner::Waiting;

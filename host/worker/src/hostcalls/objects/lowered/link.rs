@@ -2,6 +2,7 @@
 
 use super::super::super::types::{Error, Timeout, or_default};
 use super::super::super::view::Parts;
+use super::super::super::waiting::Left;
 use super::super::define::{Define, Given, Known, Told, method};
 use super::super::handle::{Answer, Handle, Model, NO_SUCH_NAME, Outcome, Target, target};
 use super::super::patient::Patient;
@@ -39,13 +40,22 @@ impl Define for Lowered<'_> {
         P::define(self.0, name, operation)
     }
 
-    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Default + Send + 'static>(
+    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Left>(
         &mut self,
         name: &str,
         attempt: impl Fn(Parts<'_>, &P, Timeout, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         // One attempt, for as long as it takes: its worker has nothing else to do.
         P::define(self.0, name, move |parts, given| attempt(parts, &given, given.timeout(), &mut S::default()))
+    }
+
+    fn waits_in_steps<M: Model, P: Given + Patient<M>, R: Told, S: Left>(
+        &mut self,
+        name: &str,
+        blocks: impl Fn(Parts<'_>, &P) -> Outcome<R> + Copy + Send + Sync + 'static,
+        _attempt: impl Fn(Parts<'_>, &P, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()> {
+        P::define(self.0, name, move |parts, given| blocks(parts, &given))
     }
 
     fn known<M: Model, R: Known>(
