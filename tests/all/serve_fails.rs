@@ -1,8 +1,8 @@
 //! Services that come to nothing: the command ends with the reason, however their workers are kept, and a reload leaves what serves.
 
-use crate::serve_kit::{BY_PATH, Service, command};
-use crate::support::{Run, Scratch, guest};
 use rustix::process::Signal;
+use sandhog_harness::service::{BY_PATH, Service, command};
+use sandhog_harness::{Command, Folder, guest};
 use std::fs;
 
 const KINDS: [&str; 3] = ["instance", "reuse", "process"];
@@ -34,10 +34,10 @@ fn one_whose_workers_fail_before_they_serve_is_given_up_by_the_intensity_of_rest
 
 #[test]
 fn a_reload_of_a_module_that_came_to_nothing_leaves_the_processes_of_the_one_before() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let module = scratch.file("web.wasm", fs::read(guest(BY_PATH)).unwrap());
     let flags = ["--listen", "127.0.0.1:0", "--isolation", "process", "-i", "2"];
-    let run = flags.iter().fold(Run::command(["serve"]), |run, flag| run.flag(flag));
+    let run = flags.iter().fold(Command::sandhog(["serve"]), |run, flag| run.flag(flag));
     let service = Service::of(run.flag(&module));
     let mut line = 1;
     for (broken, reason) in [("hello", "refused: it is a program"), ("http_traps_at_start.wat", "trapped: ")] {
