@@ -15,9 +15,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Between two looks for deadlocks: each asks the keeper for all locks that somebody waits for.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// So long a member has to have waited, in milliseconds. It does nothing meanwhile, so that what it holds is what it held then:
 /// objects are looked at one after the other.
 const SETTLED: u64 = 500;
@@ -37,16 +34,14 @@ fn is_lock(kind: Kind) -> bool {
 impl Actor {
     pub(super) fn somebody_waits(&mut self, object: ObjectId) {
         if self.book.entry(object).is_some_and(|entry| is_lock(entry.kind)) {
-            self.watch.waited.insert(object);
             let now = self.now();
-            let due = self.watch.looked.map_or(now, |looked| now.max(looked + PAUSE));
-            self.watch.due.get_or_insert(due);
+            self.watch.somebody_waits(object, now, monotonic_ms());
         }
     }
 
     pub(super) fn look_for_deadlocks(&mut self) {
-        (self.watch.due, self.watch.looked) = (None, Some(self.now()));
-        let objects: Vec<_> = self.watch.waited.iter().copied().collect();
+        let now = self.now();
+        let objects = self.watch.look(now);
         self.begin(Purpose::Deadlocks, objects);
     }
 
@@ -94,9 +89,11 @@ impl Actor {
             Purpose::Deadlocks => {
                 for (object, state) in &seen {
                     if state.waiters.is_empty() {
-                        self.watch.waited.remove(object);
+                        self.watch.nobody_waits(*object, begun_ms);
                     }
                 }
+                let now = self.now();
+                self.watch.looked(now);
                 let found = self.deadlocks(&seen, begun_ms);
                 for deadlock in found.difference(&self.watch.told) {
                     (self.teller)(deadlock);
