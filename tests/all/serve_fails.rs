@@ -29,6 +29,9 @@ fn one_whose_workers_fail_before_they_serve_is_given_up_by_the_intensity_of_rest
         assert_eq!(outcome.code, 134, "{isolation}: {outcome:#?}");
         assert!(outcome.stderr.contains("no worker is left: 2 restarts in 1m; "), "{isolation}: {outcome:#?}");
         assert!(!outcome.stderr.contains("serving on"), "{isolation}: {outcome:#?}");
+        if isolation == "process" {
+            assert_eq!(outcome.stderr.matches("the process of a connection: trapped").count(), 3, "{outcome:#?}");
+        }
     }
 }
 
@@ -43,13 +46,16 @@ fn a_reload_of_a_module_that_came_to_nothing_leaves_the_processes_of_the_one_bef
     for (broken, reason) in [("hello", "refused: it is a program"), ("http_traps_at_start.wat", "trapped: ")] {
         fs::write(&module, fs::read(guest(broken)).unwrap()).unwrap();
         service.running.signal(Signal::HUP);
+        let mut failures = 0;
         let said = loop {
             let said = service.running.stderr.line(line);
             line += 1;
+            failures += u32::from(said.starts_with("sandhog: the process of a connection: "));
             if said.contains("reload") {
                 break said;
             }
         };
+        assert_eq!(failures, 1, "{broken}: one is tried");
         assert!(said.starts_with(&format!("sandhog: not reloaded, all stays as it was: {reason}")), "{said}");
         service.goes_on();
     }

@@ -11,6 +11,7 @@ use sandhog_harness::{
 };
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 const QUICK: &[&str] = &["--health-interval", "20ms", "--backoff-first", "10ms", "--backoff-max", "50ms"];
@@ -34,11 +35,13 @@ fn who(address: SocketAddr) -> Who {
 #[test]
 fn a_worker_that_answers_well_is_ready_and_its_questions_are_no_requests() {
     let service = serve(&flags("/healthz", &["--isolation", "reuse", "--access-log", "common"]), BY_PATH);
-    // Each question is a request of its guest's as well.
-    let mut own = 0;
+    // Each question is a request of its guest's as well. One that meets another request makes a second guest.
+    let mut own = BTreeMap::<String, u64>::new();
     until("ten questions", || {
-        own += 1;
-        (service.who().served > own + 10).then_some(())
+        let Who { instance, served, .. } = service.who();
+        let own = own.entry(instance).or_default();
+        *own += 1;
+        (served > *own + 10).then_some(())
     });
     let outcome = service.end();
     assert_eq!(outcome.code, 0, "{outcome:#?}");
