@@ -19,8 +19,8 @@ fn with(sockets: Vec<OwnedFd>, count: usize, pid: &str, listen: &[&str]) -> Comm
     sockets.into_iter().fold(run, Command::pass_on)
 }
 
-/// Above every number that is passed.
-fn above(socket: impl Into<OwnedFd>) -> OwnedFd {
+/// Above every number that is passed. Of numbers over 9, only bash(1) knows what `<&10` means; dash(1) does not.
+pub(crate) fn above(socket: impl Into<OwnedFd>) -> OwnedFd {
     rustix::io::fcntl_dupfd_cloexec(socket.into(), 100).unwrap()
 }
 

@@ -2,9 +2,11 @@
 //! how connections and listeners are passed on. `sockets_dispatched` has one that passes all of its clients on, `sockets_kept` those
 //! that a daemon keeps up.
 
+use crate::serve_passed::above;
 use sandhog_harness::{Command, Outcome, Running, guest, is_root, until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Longer than any answer takes.
@@ -160,7 +162,7 @@ fn what_can_not_be_sent_leaves_its_sender_the_socket() {
 #[test]
 fn a_program_outside_is_sent_no_socket() {
     let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
-    let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
+    let number = theirs.as_raw_fd();
     let run = passes("refused").flag(format!("--ipc={number}")).pass_on(theirs.into());
     let listening = Listening::of(run);
     assert_eq!(ask(connect(listening.address), "x"), "X\n");
@@ -226,15 +228,11 @@ fn a_port_that_is_taken_and_grants_that_make_no_sense_are_told() {
 fn a_socket_that_was_passed_takes_the_place_of_one_that_is_bound() {
     let passed = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = passed.local_addr().unwrap();
-    let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
-    let from = std::os::fd::OwnedFd::from(passed);
-    let number = std::os::fd::AsRawFd::as_raw_fd(&from);
-    let shell = format!("exec 3<&{number}; {script}");
+    let from = OwnedFd::from(passed);
     let run = |grant: &str| {
-        let fd = from.try_clone().unwrap();
-        let number = std::os::fd::AsRawFd::as_raw_fd(&fd);
-        let shell = shell.replace(&format!("<&{}", std::os::fd::AsRawFd::as_raw_fd(&from)), &format!("<&{number}"));
-        Command::guest("accepts").flag(format!("--net={grant}")).under(&["sh", "-c", &shell]).pass_on(fd)
+        let fd = above(from.try_clone().unwrap());
+        let shell = format!("exec 3<&{}; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"", fd.as_raw_fd());
+        Command::guest("accepts").flag(format!("--net={grant}")).under(&["bash", "-c", &shell]).pass_on(fd)
     };
     let listening = Listening::of(run(&format!("listen:{address}")));
     assert_eq!(listening.address, address);
