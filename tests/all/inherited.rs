@@ -1,6 +1,6 @@
 //! Facts about what a command has inherited of whoever started it, and what it makes of that.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sandhog_harness::{
     Command, Daemon, Folder, Need, Outcome, Running, guest, is_root, missing, module, process, root_or_missing, until,
 };
@@ -196,7 +196,7 @@ fn a_daemon_in_the_background_ignores_no_signal_that_its_starter_ignored() {
     let daemon = Background::start(&["env", "--ignore-signal", "--block-signal"]);
     let pid = daemon.pid();
     assert_eq!((signals(pid, "SigIgn"), signals(pid, "SigBlk")), (OUR_OWN, 0));
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::HUP).unwrap();
+    process::send(pid, Signal::HUP);
     until("the daemon being gone", || (!daemon.folder.join("runtime/control.sock").exists()).then_some(()));
 }
 

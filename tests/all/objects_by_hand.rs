@@ -63,8 +63,7 @@ fn tasks_of_a_pool_share_objects_and_one_that_dies_over_the_lock_stops_no_other(
 }
 
 fn keeper(group: &Group) -> Option<Pid> {
-    let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
-    let found = process::descendants(group.run.pid).into_iter().find(named)?;
+    let found = process::named_below(group.run.pid, "sandhog-keeper").into_iter().next()?;
     Pid::from_raw(i32::try_from(found).ok()?)
 }
 

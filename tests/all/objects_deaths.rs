@@ -1,6 +1,6 @@
 //! What follows from the death of a member that holds or waits, and from that of the keeper.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sandhog_harness::{Group, process, until};
 use std::collections::BTreeSet;
 
@@ -55,12 +55,11 @@ fn a_lock_passes_on_when_its_holder_is_killed_from_outside() {
 }
 
 fn workers(group: &Group) -> BTreeSet<u32> {
-    let is_worker = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-worker");
-    process::descendants(group.run.pid).into_iter().filter(is_worker).collect()
+    process::named_below(group.run.pid, "sandhog-worker").into_iter().collect()
 }
 
 fn kill(pid: u32) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+    process::send(pid, Signal::KILL);
 }
 
 #[test]
@@ -255,8 +254,7 @@ fn neither_a_dead_getter_nor_a_dead_putter_takes_a_place() {
 
 /// The process of the keeper of a run's group.
 fn keeper(group: &Group) -> Option<u32> {
-    let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
-    process::descendants(group.run.pid).into_iter().find(named)
+    process::named_below(group.run.pid, "sandhog-keeper").into_iter().next()
 }
 
 fn kill_keeper(group: &Group) {

@@ -1,6 +1,6 @@
 //! Objects among the jobs of a manifest: who shares them, and for how long they are there.
 
-use sandhog_harness::{Daemon, module, quick};
+use sandhog_harness::{Daemon, module, process, quick};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::Value;
 
@@ -132,8 +132,7 @@ fn the_other_end_of_a_named_pipe_hears_nothing_of_a_close_and_whoever_comes_next
         goes_on(gone, stays, "restarted", &|| drop(daemon.well(&["restart", gone])));
         goes_on(gone, stays, "killed", &|| {
             let before = daemon.instance(gone);
-            let pid = rustix::process::Pid::from_raw(i32::try_from(before.pid.unwrap()).unwrap()).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            process::send(before.pid.unwrap(), rustix::process::Signal::KILL);
             let is_another = |it: &Instance| it.attempt != before.attempt && it.phase == Phase::Running;
             daemon.until_instance("the next one", gone, is_another);
         });

@@ -39,9 +39,8 @@ impl Keepers {
         if self.killed >= IN_A_ROW && self.last.elapsed() < HEALTHY {
             return;
         }
-        let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
         // Between two of them there is none.
-        let keeper = process::descendants(group.run.pid).into_iter().find(named);
+        let keeper = process::named_below(group.run.pid, "sandhog-keeper").into_iter().next();
         if let Some(pid) = keeper.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
             let _ = kill_process(pid, Signal::KILL);
             (self.killed, self.last) = (self.killed + 1, Instant::now());

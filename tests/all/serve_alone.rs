@@ -2,7 +2,7 @@
 //! pool.
 
 use crate::serve_load::own_address;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sandhog_harness::{
     Daemon,
     http::{
@@ -99,7 +99,7 @@ fn a_process_that_dies_is_an_event_and_no_restart() {
     let mut client = Client::connect(address).unwrap();
     let lost = who(&mut client).attempt;
     let pid = until("its process", || daemon.instance("web").pid);
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+    process::send(pid, Signal::KILL);
     let event = daemon.until_event("web", "request-failed", 1);
     assert!(event.text.starts_with("the process of a connection has ended: "), "{}", event.text);
     assert_eq!(event.attempt.as_deref(), Some(lost.as_str()));

@@ -1,10 +1,10 @@
 //! What strangers send to `sandhog serve`: it answers everybody else meanwhile, and its memory stays as it is.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sandhog_harness::{
     Need, Service, alone,
     http::{Broken, Client, flood::Flood, head, load::Load},
-    missing,
+    missing, process,
     service::{BY_PATH, serve},
     until,
 };
@@ -193,7 +193,7 @@ fn bodies_that_break_off_end_their_own_request() {
 #[test]
 fn clients_that_go_away_leave_nothing_behind() {
     let (service, before) = warm(&["-i", "1"]);
-    let files = sandhog_harness::process::descriptors(service.running.pid);
+    let files = process::descriptors(service.running.pid);
     for _ in 0..300 {
         let mut client = service.client();
         client.send(head("GET", "/large?bytes=10000000", &[], 0)).unwrap();
@@ -201,9 +201,7 @@ fn clients_that_go_away_leave_nothing_behind() {
         client.shutdown(Shutdown::Both);
     }
     is_flat(&service, before);
-    until("the descriptors to be closed", || {
-        (sandhog_harness::process::descriptors(service.running.pid) <= files + 4).then_some(())
-    });
+    until("the descriptors to be closed", || (process::descriptors(service.running.pid) <= files + 4).then_some(()));
     service.goes_on();
 }
 
@@ -228,7 +226,7 @@ fn clients_that_nobody_has_room_for_wait_in_the_kernels_queue() {
     let numbers = line.strip_prefix("sandhog: numbers are at http://").and_then(|rest| rest.strip_suffix("/metrics"));
     let numbers: std::net::SocketAddr = numbers.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
     let [worker] = service.workers()[..] else { panic!("{:?}", service.workers()) };
-    let signal = |signal| kill_process(Pid::from_raw(i32::try_from(worker).unwrap()).unwrap(), signal).unwrap();
+    let signal = |signal| process::send(worker, signal);
     let queue = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
     // Requests of a worker, and connections that the command lets wait; then as many as the kernel takes, and as are answered in
     // their time on a busy machine.

@@ -2,7 +2,7 @@
 //! reload, a daemon.
 
 use crate::serve_load::own_address;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sandhog_harness::{
     Command, Daemon, Outcome,
     http::{Client, head},
@@ -38,7 +38,7 @@ fn is_refused(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err()
 }
 
-fn until_refused(address: SocketAddr) {
+pub(crate) fn until_refused(address: SocketAddr) {
     until("the port to be closed", || is_refused(address).then_some(()));
 }
 
@@ -53,7 +53,7 @@ fn attempts(address: SocketAddr, count: usize) -> BTreeSet<String> {
 }
 
 fn kill(pid: u32) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+    process::send(pid, Signal::KILL);
 }
 
 /// Failed, with these words on stderr.

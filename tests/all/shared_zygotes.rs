@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use sandhog_harness::{
     Daemon, PROMISED, module,
-    process::{descendants, is_there, name_of},
+    process::{is_there, named_below},
     quick, told,
     traces::cgroups_of,
     until_within,
@@ -19,8 +19,7 @@ fn job(lines: &str) -> String {
 }
 
 fn zygotes(daemon: &Daemon) -> Vec<u32> {
-    let all = descendants(daemon.pid()).into_iter();
-    all.filter(|pid| name_of(*pid).as_deref() == Some("sandhog-zygote")).collect()
+    named_below(daemon.pid(), "sandhog-zygote")
 }
 
 /// The zygote that is left when all that were there for a moment have gone.

@@ -2,8 +2,8 @@
 //! when a child dies.
 
 use crate::sockets::{Listening, ask, connect, listens};
-use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{Command, guest, process, until};
+use rustix::process::Signal;
+use sandhog_harness::{Command, Process, guest, process, until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -54,19 +54,10 @@ fn not_accepted(address: SocketAddr) -> usize {
 
 /// The workers below a process in the order of their starts: a dispatcher's own comes before its children's.
 fn workers(below: u32) -> Vec<u32> {
-    let all = process::descendants(below).into_iter();
-    let mut workers: Vec<_> = all
-        .filter(|pid| process::name_of(*pid).as_deref() == Some("sandhog-worker"))
-        .filter_map(|pid| Some((started(pid)?, pid)))
-        .collect();
-    workers.sort_unstable();
-    workers.into_iter().map(|(_, pid)| pid).collect()
-}
-
-/// `starttime` of proc_pid_stat(5).
-fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    let mut workers: Vec<_> =
+        process::named_below(below, "sandhog-worker").into_iter().filter_map(Process::of).collect();
+    workers.sort_unstable_by_key(|worker| (worker.start, worker.pid));
+    workers.into_iter().map(|worker| worker.pid).collect()
 }
 
 /// Kills the child that was started last; back when it is gone.
@@ -74,7 +65,7 @@ fn kill_youngest(below: u32) {
     // The dispatcher's own is the first.
     let all = until("both children", || Some(workers(below)).filter(|all| all.len() == 3));
     let youngest = all[2];
-    kill_process(Pid::from_raw(i32::try_from(youngest).unwrap()).unwrap(), Signal::KILL).unwrap();
+    process::send(youngest, Signal::KILL);
     until("its end", || (!process::is_there(youngest)).then_some(()));
 }
 

@@ -1,12 +1,12 @@
 //! Jobs that accept clients themselves, kept up by a daemon: who has the port and when, and that no client is refused while an
 //! attempt takes another one's place. And a job that was taken over, which sends other things than sockets.
 
+use crate::serve_daemon::until_refused;
 use crate::serve_load::own_address;
 use crate::sockets::{ask, connect};
 use crate::sockets_dispatched::kills;
-use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::until;
-use sandhog_harness::{Daemon, module};
+use rustix::process::Signal;
+use sandhog_harness::{Daemon, module, process, until};
 use sandhog_protocol::control::{Instance, Phase};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -27,14 +27,6 @@ fn gate(port: u16, lines: &str) -> (Daemon, SocketAddr) {
     let (daemon, address) = (Daemon::start(), own_address(port));
     daemon.up_well(&job("gate", address, lines));
     (daemon, address)
-}
-
-fn is_refused(address: SocketAddr) -> bool {
-    TcpStream::connect(address).is_err()
-}
-
-fn until_refused(address: SocketAddr) {
-    until("the port to be closed", || is_refused(address).then_some(()));
 }
 
 fn answered(address: SocketAddr) {
@@ -79,7 +71,7 @@ impl Clients {
 }
 
 fn kill(pid: u32) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+    process::send(pid, Signal::KILL);
 }
 
 #[test]

@@ -58,8 +58,7 @@ fn lie_to(daemon: &Daemon, at: usize) {
 }
 
 fn keepers(daemon: &Daemon) -> Vec<u32> {
-    let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
-    process::descendants(daemon.pid()).into_iter().filter(named).collect()
+    process::named_below(daemon.pid(), "sandhog-keeper")
 }
 
 #[test]

@@ -15,7 +15,8 @@ pub struct Process {
     /// The process that started it, or that took it over.
     pub parent: u32,
     state: u8,
-    start: u64,
+    /// When it started, in clock ticks since the machine did.
+    pub start: u64,
 }
 
 impl Process {
@@ -144,6 +145,11 @@ pub fn worker_of(command: u32) -> Option<u32> {
 pub fn named_below(of: u32, name: &str) -> Vec<u32> {
     let below = Process::tree(of).into_iter().filter(|process| process.pid != of && process.name == name);
     below.map(|process| process.pid).collect()
+}
+
+/// Sends a signal to the process that has this number now, which is to be there.
+pub fn send(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
 /// The name that a worker gives itself.

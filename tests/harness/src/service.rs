@@ -9,7 +9,7 @@ use crate::outcome::Outcome;
 use crate::process;
 use crate::running::Running;
 use crate::waiting::until;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -108,8 +108,7 @@ impl Service {
 
     /// Ends a worker with SIGKILL.
     pub fn kill(worker: u32) {
-        let pid = Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
-        kill_process(pid, Signal::KILL).unwrap();
+        process::send(worker, Signal::KILL);
     }
 
     /// Asks it to end, and waits until nobody is let in any more.
